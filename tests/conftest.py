@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import shared
 from checkout import ROOT
 from machine import MARK, left_on_the_machine, machine, sweep_up_after_killed_suites
 
@@ -239,14 +240,14 @@ def pipe_project(make_project):
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory):
+def small(request, tmp_path_factory):
     """A small project (`small_project`), measured at scale smoke, typeset, with a report.
 
     An author, a host and an origin are planted in it. Do not change it.
     """
     import small_project
 
-    return small_project.built(tmp_path_factory.mktemp("small") / "project")
+    return Project(shared.folder(request, tmp_path_factory, "small", small_project.built))
 
 
 @pytest.fixture(scope="session")

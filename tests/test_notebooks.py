@@ -19,7 +19,7 @@ from checkout import ROOT
 
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
-from benchpaper.paper import notebook
+from benchpaper.paper import kernel_server
 from benchpaper.results import OBSERVATIONS, TRIALS
 
 pytestmark = pytest.mark.slow
@@ -132,9 +132,18 @@ def smoke(tmp_path_factory):
     return project
 
 
+@pytest.fixture(scope="module")
+def server(smoke):
+    """The environment that leads to a process with the libraries loaded, as in a run."""
+    with kernel_server.serving(smoke) as environment:
+        yield environment
+
+
 @pytest.mark.parametrize("name", STORED)
-def test_runs_on_what_the_smallest_scale_measures(smoke, name):
-    notebook.analyse(smoke, "local", "smoke", name)
+def test_runs_on_what_the_smallest_scale_measures(smoke, server, name, monkeypatch):
+    for variable, value in server.items():
+        monkeypatch.setenv(variable, value)
+    assert kernel_server.ask(smoke, "local", "smoke", name)
 
 
 PARTLY = [

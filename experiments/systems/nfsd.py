@@ -17,6 +17,7 @@ LEASES = Path("/proc/sys/fs/leases-enable")  # without leases, the server gives 
 LEASE_S = (10, 3600)  # what the kernel accepts
 THREADS = 4
 OPTIONS = "rw,no_root_squash,insecure,no_subtree_check,fsid=0"  # fsid 0: the root of version 4
+LOCKS = Path("/proc/fs/lockd")  # the lock manager of version 3
 PREPARE = 'mkdir -p "$0/v4recovery" && touch "$0/etab" "$0/rmtab"'
 END = f"rpc.nfsd 0; exportfs -au; echo 1 > {LEASES}; umount {CONTROL}"
 # rpc.mountd answers the kernel's questions about clients and exports through this file.
@@ -96,7 +97,11 @@ class Nfsd(nfs.Server):
         self.port = self._host.free_port()
         words = [word for version in VERSIONS for word in self._allow(version)]
         run(["rpc.nfsd", "--host", self.address, "--port", self.port, *words, THREADS])
-        self._set(CONTROL / "v4_end_grace", "Y")  # no client has a state of before to reclaim
+        # No client has a state of before to reclaim. While either of the two waits for one, the
+        # server gives no delegation: that of version 3 waits for 50 s.
+        self._set(CONTROL / "v4_end_grace", "Y")
+        if "3" in self._versions:
+            self._set(LOCKS / "nlm_end_grace", "Y")
         paths = {name: str(self.folder) if name == "3" else "/" for name in self._versions}
         self.export = nfs.Export(self.address, self.port, paths, mount_port)
 

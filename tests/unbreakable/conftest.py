@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import shared
 from checkout import ROOT
 from toy_runs import HEAD, SAVING, notebook
 
@@ -36,11 +37,14 @@ def own_temporary_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def measured_once(tmp_path_factory):
+def measured_once(request, tmp_path_factory):
     """A project measured in five blocks, which are its reference too. Copy it before use."""
     from benchpaper.core.project import Project
 
-    root = tmp_path_factory.mktemp("measured") / "project"
+    return Project(shared.folder(request, tmp_path_factory, "measured-toy", _measure))
+
+
+def _measure(root):
     for folder in ("analysis", "sites", "paper", "artifacts", "experiments/toy/one"):
         (root / folder).mkdir(parents=True)
     for name in ("Snakefile", "src"):
@@ -62,7 +66,6 @@ def measured_once(tmp_path_factory):
             capture_output=True,
             timeout=600,
         )
-    return Project(root)
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ HOLDING = dict(timeout_s=100.0, files={"hold": "1"})
 def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
     make_toy, run_benchpaper
 ):
-    levels, blocks = [f"w{number}" for number in range(15)], 7
+    levels, blocks = [f"w{number}" for number in range(13)], 5
     project = make_toy(BRIEF, levels=levels, blocks=blocks, **HOLDING)
     hold = project.root / "hold"
     moments, kept, seen, swept, start_s = random.Random(20), {}, 0, 0, 0.0
@@ -107,7 +107,7 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
         begin = time.monotonic()
         waited = number in (0, KILLS - 1)  # the last one for what the next run has to tell
         hold.write_text(
-            str(len(begun(project)) + (1 if waited else 5))
+            str(len(begun(project)) + (1 if waited else 2))
         )  # so that enough is left for so many kills
         with Run(project, "results") as run:
             if waited:

@@ -20,16 +20,19 @@ INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 UNREAD = {"ctx", "kind", "type_comment"}  # fields of a syntax tree without effect on what runs
 
 
-def reached(start: list[Path], root: Path, package: str) -> set[Path]:
+def reached(
+    start: Iterable[Path], root: Path, package: str, tree: "Tree | None" = None
+) -> set[Path]:
     """Return `start` and the files of `package` that these run, directly or not.
 
     `package` is a folder below `root`. The files are modules, what belongs to them, and the headers
-    that C sources include.
+    that C sources include. `tree` is what is known of `root` from an earlier call.
     """
-    seen, queue = set(start), list(start)
+    seen, queue, tree = set(start), list(start), tree or Tree(root)
     while queue:
         path = queue.pop()
-        for file in _next(path, root, package, _stamp(path)):
+        headers, imported, named = _uses(path, root, package, _stamp(path))
+        for file in (*filter(Path.is_file, headers), *tree.files(imported, named)):
             if file not in seen:
                 seen.add(file)
                 queue.append(file)
@@ -42,7 +45,7 @@ def files(root: Path, module: str) -> list[Path]:
     These are its own files and the __init__.py of each package around it. `module` lies below
     `root`.
     """
-    return list(_files(root, {module}, set()))
+    return list(Tree(root).files({module}, set()))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -51,24 +54,34 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
+Modules = frozenset[str]
+
+
 @cache
-def _next(path: Path, root: Path, package: str, stamp: tuple[int, int]) -> tuple[Path, ...]:
-    """Return the files that the file at `path` runs directly. `stamp` renews the cache's entry."""
+def _uses(
+    path: Path, root: Path, package: str, stamp: tuple[int, int]
+) -> tuple[tuple[Path, ...], Modules, Modules]:
+    """Return the headers that the file at `path` includes, and the modules of `package` it uses.
+
+    Those are the modules that it imports, and those that its texts name. `stamp` renews the cache's
+    entry.
+    """
+    nothing: Modules = frozenset()
     if path.suffix in (".c", ".h"):
         headers = (
             Path(path.parent, name.decode(errors="replace"))
             for name in INCLUDE.findall(path.read_bytes())
         )
-        return tuple(_tidy(header) for header in headers if header.is_file())
+        return tuple(map(_tidy, headers)), nothing, nothing
     if path.suffix not in (".py", ".ipynb"):
-        return ()
+        return (), nothing, nothing
     try:
         tree = ast.parse(_code(path))
     except (SyntaxError, ValueError):
-        return ()  # importing it will report the mistake
+        return (), nothing, nothing  # importing it will report the mistake
     parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
     imported, named = modules(tree, parts, package)
-    return tuple(_files(root, imported, named))
+    return (), frozenset(imported), frozenset(named)
 
 
 def _code(path: Path) -> bytes | str:
@@ -115,23 +128,44 @@ def _docstring(node: Documented) -> ast.Constant | None:
     return None
 
 
-def _files(root: Path, imported: set[str], named: set[str]) -> Iterator[Path]:
-    """Yield the files of modules.
+class Tree:
+    """The files of modules below `root`, which do not change while it lives: it looks once."""
 
-    Importing a module runs the __init__.py of each package around it. A package that a text names
-    may load any of its modules by name.
-    """
-    for module in imported | named:
+    def __init__(self, root: Path):
+        self._root = root
+        self._files_of: dict[tuple[str, bool], frozenset[Path]] = {}
+        self._companions_of: dict[Path, tuple[Path, ...]] = {}
+
+    def files(self, imported: Iterable[str], named: Iterable[str]) -> set[Path]:
+        """Return the files of modules that are imported, and of those that a text names.
+
+        Importing a module runs the __init__.py of each package around it. A package that a text
+        names may load any of its modules by name.
+        """
+        wanted = [*((name, False) for name in imported), *((name, True) for name in named)]
+        for module in wanted:
+            if module not in self._files_of:
+                self._files_of[module] = frozenset(self._find(*module))
+        return {file for module in wanted for file in self._files_of[module]}
+
+    def _find(self, module: str, is_named: bool) -> Iterator[Path]:
         parts = module.split(".")
         for depth in range(1, len(parts) + 1):
-            place = root.joinpath(*parts[:depth])
-            for file in (place / "__init__.py", place.with_suffix(".py")):
-                if file.is_file():
-                    yield from _companions(file, top=depth == 1)
-        if module in named and (place / "__init__.py").is_file():
+            yield from self._companions(self._root.joinpath(*parts[:depth]), top=depth == 1)
+        place = self._root.joinpath(*parts)
+        if is_named and (place / "__init__.py").is_file():
             yield from place.glob("*.py")
         if home := _homes(place.with_name("__init__.py")).get(place.name):
-            yield from _files(root, {".".join([*parts[:-1], home])}, set())
+            yield from self.files({".".join([*parts[:-1], home])}, set())
+
+    def _companions(self, place: Path, top: bool) -> tuple[Path, ...]:
+        """Return the files of the module or package at `place`, without suffix."""
+        if place not in self._companions_of:
+            mains = (place / "__init__.py", place.with_suffix(".py"))
+            self._companions_of[place] = tuple(
+                file for main in mains if main.is_file() for file in _companions(main, top)
+            )
+        return self._companions_of[place]
 
 
 def _homes(init: Path) -> dict[str, str]:

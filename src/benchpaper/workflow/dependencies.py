@@ -60,12 +60,18 @@ def code(run: Pipeline, module: str, *users: str) -> list[str]:
     source = run.project.root / "src"
     if not (source / "benchpaper").is_dir():
         return []  # the framework is an installed package, whose files do not change
-    start = [*syntax.files(source, module), *(run.project.root / user for user in users)]
+    tree = _tree(source)
+    start = [*tree.files({module}, ()), *(run.project.root / user for user in users)]
     return sorted(
         path.relative_to(run.project.root).as_posix()
-        for path in syntax.reached(start, source, "benchpaper")
+        for path in syntax.reached(start, source, "benchpaper", tree)
         if path.is_relative_to(source)
     )
+
+
+@cache
+def _tree(source: Path) -> syntax.Tree:
+    return syntax.Tree(source)
 
 
 def paper_sources(project: Project) -> list[Path]:

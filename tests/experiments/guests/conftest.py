@@ -84,7 +84,7 @@ def got(tmp_path):
 def until():
     """Return `wait(look, seconds)`: how many seconds it took until `look()` was true."""
 
-    def wait(look, seconds=600.0):
+    def wait(look, seconds=120.0):
         began = time.monotonic()
         while not look():
             assert time.monotonic() - began < seconds

@@ -1,13 +1,14 @@
-"""Two guests with a kernel's NFS client each: what one sees of what the other does, and when."""
+"""The kernel's NFS client in guests: what it sees of what another one, or S3, does, and when."""
 
 import json
 import time
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from busy_machine import tried_again
 
-from experiments.multiprotocol import staleness
+from experiments.multiprotocol import running, staleness
 from experiments.systems.nfs_mount import NfsMount
 from experiments.systems.nfsd import Nfsd
 
@@ -131,3 +132,25 @@ def test_what_is_stale_and_for_how_long_follows_from_the_mounts_options(machines
     }
     assert seen == SEES, measured
     assert max(measured["actimeo=1"].values()) < 1 + SLACK_S
+
+
+def test_the_kernels_server_recalls_a_delegation_before_a_put(machines):
+    server, _, client = machines
+    said, outcome = running.run(
+        SimpleNamespace(server=server, client=client),
+        SimpleNamespace(system="nfsd kernel", setting="default"),
+        300,
+        what="anomalies",
+        tries=4,
+        kind_s=30,
+        seed=7,
+        limit_s=120,
+        kinds=["delegation_not_recalled", "reopened_stale", "lock_ignored"],
+    )
+    assert outcome == "ran", outcome
+    kinds = {result["kind"]: result for result in said}
+    judged = kinds["delegation_not_recalled"]
+    assert judged["tries"] and not judged["seen"] and not judged["error"], judged
+    # A PUT replaces the file by another one; the client opens the one that it has open.
+    assert kinds["reopened_stale"]["seen"], kinds
+    assert kinds["lock_ignored"]["seen"] and kinds["lock_ignored"]["witness"], kinds

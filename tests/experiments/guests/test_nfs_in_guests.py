@@ -25,9 +25,10 @@ CONTENT = random.Random(1).randbytes(300_001)
 COPY = """
 import json, sys
 from experiments.systems.s3 import Endpoint
-store = Endpoint.from_dict(json.loads(sys.argv[1])).obstore()
-store.put("k", b"x" * 70000)
-assert bytes(store.get("k").bytes()) == b"x" * 70000
+for text in sys.argv[1:]:
+    store = Endpoint.from_dict(json.loads(text)).obstore()
+    store.put("k", b"x" * 70000)
+    assert bytes(store.get("k").bytes()) == b"x" * 70000
 """
 
 
@@ -80,6 +81,15 @@ def test_an_export_that_ends_with_its_trial_leaves_the_kernel_free(guests, shell
     until(lambda: "nfsd" not in shell(again, "cut -d ' ' -f 3 /proc/mounts"))
     with Nfsd(again, again.scratch()):
         pass
+
+
+@pytest.mark.parametrize("versions", [VERSIONS, ["4.2"]])
+def test_a_new_server_waits_for_no_state_of_before(guests, shell, versions):
+    """It would refuse locks and delegations meanwhile: the lock manager of version 3 for 50 s."""
+    server = guests.host(1)
+    with Nfsd(server, server.scratch(), versions=versions):
+        has_ended = ("/proc/fs/nfsd/v4_end_grace", "/proc/fs/lockd/nlm_end_grace")
+        assert [shell(server, 'cut -c 1 "$0"', path)[0] for path in has_ended] == ["Y", "Y"]
 
 
 @pytest.mark.parametrize("delegations", [True, False])
@@ -148,8 +158,9 @@ def test_several_gateways_run_in_one_guest_at_once_and_serve_the_other(guests, s
         weed.mount(host=client) as leaf,
         NfsMount(client, files.export, "4.1") as mount,
     ):
-        for endpoint in (objects.endpoint, gateway, weed.endpoint):
-            client.run([client.python, "-c", COPY, json.dumps(endpoint.as_dict())])
+        endpoints = (objects.endpoint, gateway, weed.endpoint)
+        words = [json.dumps(endpoint.as_dict()) for endpoint in endpoints]
+        client.run([client.python, "-c", COPY, *words])
         for host, path in ((client, mount.path), (server, juice.path), (client, leaf.path)):
             assert shell(host, 'wc -c < "$0"', path / "k") == "70000"
 

@@ -1,5 +1,7 @@
 # The pipeline: build, measure, collect, analyse, judge, gather, typeset. A project's Snakefile includes it.
 #
+# What code a step runs is found only if the step is wanted (`lambda`), because that takes a while.
+#
 # Each shell command starts with `exec`, so that no shell keeps a step alive when Snakemake dies.
 
 import re
@@ -170,7 +172,7 @@ rule analyse:
 rule judge:
     input:
         CLAIMS,
-        code=dependencies.code(RUN, "benchpaper.analysis.claims", *CLAIMS),
+        code=lambda w: dependencies.code(RUN, "benchpaper.analysis.claims", *CLAIMS),
         results=MEASURED,
     output:
         f"{BUILD}/verdicts.json",
@@ -186,7 +188,7 @@ rule gather:
     input:
         MANIFESTS,
         f"{BUILD}/verdicts.json",
-        code=dependencies.code(RUN, "benchpaper.paper.gather"),
+        code=lambda w: dependencies.code(RUN, "benchpaper.paper.gather"),
     output:
         f"{BUILD}/claims-history.json",
         f"{BUILD}/claims.tex",
@@ -211,7 +213,7 @@ rule appendix:
         PAPER_DATA,
         SETTINGS,
         CAPABILITIES,
-        code=dependencies.code(RUN, "benchpaper.artifact.appendix"),
+        code=lambda w: dependencies.code(RUN, "benchpaper.artifact.appendix"),
     output:
         APPENDIX,
     log:
@@ -229,7 +231,7 @@ rule typeset:
         f"{BUILD}/appendix.tex",
         SETTINGS,
         lambda w: dependencies.paper_sources(PROJECT),
-        code=dependencies.code(RUN, "benchpaper.paper.latex"),
+        code=lambda w: dependencies.code(RUN, "benchpaper.paper.latex"),
     output:
         PDFS,
     log:
@@ -248,7 +250,7 @@ rule pages:
         SETTINGS,
         lambda w: dependencies.accepted_changes(RUN, EXPERIMENTS),
         PDFS if LATEX else [],
-        code=dependencies.code(RUN, "benchpaper.paper.html"),
+        code=lambda w: dependencies.code(RUN, "benchpaper.paper.html"),
     output:
         f"{BUILD}/report/index.html",
     log:

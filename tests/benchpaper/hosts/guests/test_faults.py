@@ -56,7 +56,9 @@ def test_a_links_delay_counts_until_it_is_removed_and_ends_with_the_trial(pair, 
     client.netem("delay", "800ms")
     assert ask() >= 0.8
     client.netem()
-    client.netem("delay", "900ms", "10ms", "loss", "1%")
+    client.netem("delay", "900ms", "10ms", "loss", "1%", "reorder", "25%", "rate", "100mbit")
+    shown = client.run(["tc", "qdisc", "show", "dev", "vec0"]).stdout
+    assert all(word in shown for word in ("delay 900ms", "10ms loss 1%", "reorder", "rate 100Mbit"))
     client.close()
     other, end = guests.host(2, "client"), time.monotonic() + 60
     while "netem" in other.run(["tc", "qdisc", "show", "dev", "vec0"]).stdout:

@@ -12,6 +12,7 @@ import pytest
 from checkout import ROOT
 
 from benchpaper.core.errors import UserError
+from benchpaper.core.processes import descendants
 from benchpaper.hosts import CommandFailed, HostError, HostLost, guest_kernel
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
@@ -155,6 +156,21 @@ def test_guests_reach_each_other_and_root_reaches_them(guests, is_root):
             with socket.create_connection((server.address, port), 20) as connection:
                 connection.sendall(b"x")
                 assert connection.recv(1) == b"x"
+
+
+def test_nothing_of_a_guest_listens_on_this_machine(guests):
+    pids = guests.fleet.spared
+    family = {child for pid in pids for child in (pid, *descendants(pid))}
+    assert len(family) > len(pids)  # the kernels too
+    inodes = {
+        os.readlink(link).removeprefix("socket:[").removesuffix("]")
+        for pid in family
+        for link in Path(f"/proc/{pid}/fd").iterdir()
+        if os.readlink(link).startswith("socket:")
+    }
+    tables = [Path("/proc/net", name).read_text() for name in ("tcp", "tcp6", "udp", "udp6")]
+    bound = {line.split()[9] for table in tables for line in table.splitlines()[1:]}
+    assert inodes and not inodes & bound
 
 
 def test_guests_share_this_machine_and_its_lock(guests):

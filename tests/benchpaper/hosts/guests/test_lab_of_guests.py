@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from benchpaper import results
+from benchpaper.core.project import Project
 from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.lab.namespaces import Lab
 from benchpaper.workflow.pipeline import Pipeline
@@ -81,6 +82,27 @@ def test_a_block_boots_guests_once_measures_on_them_and_a_panic_fails_one_trial(
     finally:
         run_benchpaper(project, "lab", "down")
     assert not links(lab) and not lab.folder.exists() and not lab.site_file.exists()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's guests have interfaces here")
+def test_a_second_lab_takes_another_subnet_and_survives_the_end_of_the_first(tmp_path):
+    labs = []
+    for name in ("one", "two"):
+        (tmp_path / name / "experiments").mkdir(parents=True)
+        (tmp_path / name / "Snakefile").touch()
+        labs.append(Lab(Project(tmp_path / name)))
+        labs[-1]._first_subnet = labs[0]._first_subnet  # as two checkouts' may be by chance
+    first, second = labs
+    try:
+        for lab in labs:
+            lab.up(0, guests=1, kept=False)
+        assert first.subnet != second.subnet
+        first.down()
+        assert not links(first) and len(links(second)) == 2 and second.exists()
+    finally:
+        for lab in labs:
+            lab.down()
+    assert not links(second)
 
 
 @pytest.mark.parametrize("count", [-1, 99])
