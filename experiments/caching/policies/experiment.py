@@ -85,7 +85,7 @@ experiment = Experiment(
             trial_seconds=1.5,
             disk_mb=10,
             trace=["uniform", "loop"],
-            share=[0.5],
+            share=[0.1, 0.5],
             counts=dict(items=2_000, requests=20_000, warm=20_000, long_warm=20_000, theory=40_000),
         ),
         quick=Scale(
