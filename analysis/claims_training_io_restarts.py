@@ -28,7 +28,7 @@ def a_full_shuffle_resumes_at_once(results):
     return results.ratio("resume_ms", of=of, to=to, backend="s3-rclone", shuffle="full").above(10.0)
 
 
-@claim("C134", experiment="training_io/resume", matters_to="whoever chooses how a loader shuffles")
+@claim("C134", experiment="training_io/resume", kind="check")
 def a_buffer_shuffles_worse(results):
     """A buffer of an eighth of the epoch puts at least twice as many pairs of a batch from one
     shard together as a full shuffle does."""
