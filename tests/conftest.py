@@ -52,6 +52,15 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(marker)
 
 
+@pytest.fixture(autouse=True)
+def the_environment_is_as_before():
+    """Commands that run in this process point libraries to the caches of a project that may go."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def the_machine_is_as_before(tmp_path_factory):
     """After the whole suite nothing of it is left: the last test fails otherwise."""

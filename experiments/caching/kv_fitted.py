@@ -168,7 +168,7 @@ def compare(path: Path, count: int = PROMPTS) -> float:
             plan = {"share": share, "prompts": count, "seed": 1, "folder": folder}
             pair = [simulate({**plan, "path": path}), simulate(plan)]
             for policy in POLICIES:
-                real, made = (one["hits"][policy] / one["requests"] for one in pair)
+                real, made = (run["hits"][policy] / run["requests"] for run in pair)
                 worst = max(worst, 100 * abs(made - real))
                 print(f"c = {share:4} {policy:10} trace {real:.3f}, generated {made:.3f}")
     print(

@@ -101,7 +101,15 @@ class Lane:
 
     def _tried(self, kind: str) -> dict[str, Any]:
         plan = self._plan
-        result = dict(kind=kind, tries=0, seen=0, told=0, witness=None, severity=None, error=None)
+        result = {
+            "kind": kind,
+            "tries": 0,
+            "seen": 0,
+            "told": 0,
+            "witness": None,
+            "severity": None,
+            "error": None,
+        }
         first = plan.get("numbers", {}).get(kind, 1000 * plan["seed"])
         numbers = range(first, first + plan["tries"])
         worker = threading.Thread(

@@ -196,15 +196,15 @@ def trial(cell, site):
             host.run(["sh", "-c", 'cat "$0" > /dev/null', f"{opened.folder}/{LARGE}"])
         mine = numbers.by_client(host, opened, site)
         if opened.folder:
-            found = numbers.by_fio(host, opened, counts, seconds)
-            found["client_over_fio"] = numbers.over_fio(host, opened, site)
+            measured = numbers.by_fio(host, opened, counts, seconds)
+            measured["client_over_fio"] = numbers.over_fio(host, opened, site)
         else:
-            found = {name: mine[name] for name in ("iops_4k", "p99_us", "sequential_mb_s")}
-            found |= numbers.by_depth(host, opened, site, seconds)
+            measured = {name: mine[name] for name in ("iops_4k", "p99_us", "sequential_mb_s")}
+            measured |= numbers.by_depth(host, opened, site, seconds)
         trained = train(host, opened, site)
     yield {
         "client_over_fio": None,
-        **found,
+        **measured,
         "conditions": numbers.conditions(cell.backend, opened, seconds),
         "client_iops_4k": mine["iops_4k"],
         "client_ops_per_cpu_s": mine["ops_per_cpu_s"],

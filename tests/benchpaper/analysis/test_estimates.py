@@ -222,16 +222,15 @@ def test_a_combination_with_a_cell_that_was_not_measured_says_why(measured):
     assert estimate.value is None and estimate.missing == "needs rdma"
 
 
-def test_the_noise_floor_is_the_difference_that_the_twin_cannot_exclude(measured, measured_project):
-    estimate = measured.noise_floor("latency_us")
-    a, twin = (medians(measured_project, f"way=pipe size_bytes=1{end}") for end in ("", " twin"))
-    floor = stats.noise_floor([a[b] for b in range(5)], [twin[b] for b in range(5)])
-    assert estimate.value == pytest.approx(100 * floor.smallest_difference) and (
-        estimate.unit,
-        estimate.n,
-    ) == ("%", 5)
-    assert estimate.cells == ("way=pipe size_bytes=1", "way=pipe size_bytes=1 twin")
-    pair = measured.ratio("latency_us", of=dict(twin=False), to=dict(twin=True), **PIPE_1)
+def test_the_noise_floor_is_the_difference_that_the_twin_cannot_exclude(known):
+    a, twin = [10.0, 11.0, 12.0, 10.5, 11.5], [10.2, 11.3, 11.8, 10.4, 11.9]
+    results = known.write("quick", {("a", 1): a}, twin=twin)
+    estimate, floor = results.noise_floor("latency_us"), stats.noise_floor(a, twin)
+    assert estimate.value == pytest.approx(100 * floor.smallest_difference)
+    assert (estimate.unit, estimate.n) == ("%", 5)
+    assert estimate.cells == ("way=a size=1", "way=a size=1 twin")
+    cell = dict(way="a", size=1)
+    pair = results.ratio("latency_us", of=dict(twin=False), to=dict(twin=True), **cell)
     assert estimate.value == pytest.approx(100 * (max(pair.high, 1 / pair.low) - 1))
 
 

@@ -21,11 +21,11 @@ class Server:
     """A file view whose server can be killed; `lost` is whether it forgets what it acknowledged."""
 
     def __init__(self, loses=False):
-        self.names, self.loses, self.connected, self.asked = {}, loses, True, 0
+        self.names, self.loses, self.connected, self.questions = {}, loses, True, 0
         self.during = None  # what happens within the next operation
 
     def restart(self):
-        self.connected, self.asked = False, self.asked + 1
+        self.connected, self.questions = False, self.questions + 1
         if self.loses:
             self.names.clear()
 
@@ -58,7 +58,7 @@ def test_a_view_connects_anew_after_a_kill(server):
     view = Enduring(server, killer)
     view.write("a", b"1")
     killer._kill(0)
-    assert view.read("a") == b"1" and server.asked == killer.kills == 1
+    assert view.read("a") == b"1" and server.questions == killer.kills == 1
 
 
 def test_a_read_that_a_kill_meets_is_done_again_and_a_change_is_not(server):
@@ -115,7 +115,7 @@ def tried(ask, kind="write_in_place_lost", tries=3):
     def view():
         return control_views.File(store), control_views.S3(store)
 
-    result = dict(kind=kind, tries=0, seen=0, told=0, witness=None, error=None)
+    result = {"kind": kind, "tries": 0, "seen": 0, "told": 0, "witness": None, "error": None}
     try_kind(result, view(), view(), range(7, 7 + tries), kind_s=60, killer=Killer(ask))
     return result
 
@@ -166,13 +166,20 @@ def test_a_bad_link_needs_guests_and_a_store_in_memory_has_neither_link_nor_serv
 
 @pytest.mark.parametrize("fault", [module.NO_FAULT, module.BAD_LINK])
 def test_a_trial_says_of_each_kind_what_occurred_and_what_was_told(monkeypatch, fault):
-    asked, words = {}, []
+    plan_given, words = {}, []
 
     def run(site, cell, at_most_s, *, shaped, **plan):
-        asked.update(plan)
+        plan_given.update(plan)
         if shaped:
             shaped()
-        line = dict(kind="lost_update", tries=4, seen=1, told=2, witness=[[1]], error="E")
+        line = {
+            "kind": "lost_update",
+            "tries": 4,
+            "seen": 1,
+            "told": 2,
+            "witness": [[1]],
+            "error": "E",
+        }
         return [line, dict(line, kind="half_written", tries=0, seen=0, witness=None)], "ran"
 
     monkeypatch.setattr(module.running, "run", run)
@@ -189,4 +196,4 @@ def test_a_trial_says_of_each_kind_what_occurred_and_what_was_told(monkeypatch, 
     )
     assert "occurred" not in half and json.loads(half["witness"]) is None
     assert words == ([module.NETEM] if fault == module.BAD_LINK else [])
-    assert asked["kill"] is False and set(asked["kinds"]) <= set(KINDS)
+    assert plan_given["kill"] is False and set(plan_given["kinds"]) <= set(KINDS)
