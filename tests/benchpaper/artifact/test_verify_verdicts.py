@@ -131,6 +131,9 @@ conclusive] The next one.
         ("ARC hits more than W-TinyLFU, at c = 0.1. [inconclusive]", True),
         ("ARC hits more than W-TinyLFU, at c = 0.1. [reproduced]", False),
         ("ARC hits more than The next page.", True),  # a column may end behind any line
+        ("than The next page. ARC hits less.", True),  # and behind its first word
+        ("then The next page. ARC hits less.", False),
+        ("than The next", False),  # both parts are short
         ("ARC hits more The next page.", False),
         ("ARC hits more than next page.", False),
         ("ARC hits less than W-TinyLFU", False),

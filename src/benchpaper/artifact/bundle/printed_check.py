@@ -25,7 +25,7 @@ CLAIM = re.compile(r"\\claim(mark|verdict|why|written)?\{([^}]*)\}")
 CLAIMS_TABLE = re.compile(r"\\(claims|findings|checks)table(?:\[([^\]]*)\])?")
 KINDS = {"claims": claim_rows.KINDS, "findings": ("finding",), "checks": ("check",)}
 TIMEOUT_S = 120
-LEAST_PIECE = 10  # characters of a text before the end of its column
+LEAST_PIECE = 10  # characters of the longer part of a text that goes on in another column
 PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "˜": "~", "∼": "~", "ˆ": "^"})
 
 
@@ -92,8 +92,9 @@ class Printed:
         return wanted in self.text or any(
             self._begins(wanted[length:], place, page)
             for place, page in self._lines
-            for length in range(LEAST_PIECE, len(wanted))
-            if self.text.endswith(wanted[:length], 0, place)
+            for length in range(1, len(wanted))
+            if max(length, len(wanted) - length) >= LEAST_PIECE
+            and self.text.endswith(wanted[:length], 0, place)
         )
 
     def _begins(self, wanted: str, after: int, page: int) -> bool:
