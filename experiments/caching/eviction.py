@@ -19,9 +19,10 @@ class Policy:
     """A policy of libCacheSim 0.3.5, as we run it.
 
     `cls` is libCacheSim's name, `options` what we set other than its default. It may hold `grain`
-    objects fewer than its size, because it evicts that many at a time. `sees_future` policies drop
-    an object without a next request, so they hold less at the end of a trace. With `own_table` the
-    hash table keeps its default size, because the hit ratio depends on that size.
+    objects fewer than its size, because it evicts that many at a time, or splits its room into
+    queues of one size. `sees_future` policies drop an object without a next request, so they hold
+    less at the end of a trace. With `own_table` the hash table keeps its default size, because the
+    hit ratio depends on that size.
     """
 
     cls: str
@@ -42,7 +43,7 @@ POLICIES = {
     "lfu_da": Policy("LFUDA"),
     "lru_k": Policy("LRUK"),  # LRU-2 that forgets an object's past when it evicts the object
     "two_q": Policy("TwoQ"),
-    "slru": Policy("SLRU"),
+    "slru": Policy("SLRU", grain=3),  # four queues
     "mq": Policy("MQ"),
     "clock": Policy("Clock"),
     # By default cold pages may fill only half of it, and stay there if none turns hot.

@@ -16,6 +16,8 @@ from experiments.caching import (  # fmt: skip
     eviction,
     kv_trace,
     plain_caches,
+    recorded_simulation,
+    recorded_traces,
     simulation,
     sweep,
     theory,
@@ -189,6 +191,15 @@ def test_closed_forms_at_known_values():
         assert theory.uniform_random(c) == pytest.approx(uniform, abs=1e-3)
     assert theory.lru(0.5) == pytest.approx(0.1534, abs=1e-4)
     assert theory.fifo(0.632120) == pytest.approx(theory.fifo(0.632121), abs=1e-5)
+
+
+def test_queues_of_one_size_may_leave_room_for_less_than_one_object_each(tmp_path):
+    path = ROOT / "experiments/caching/recorded/mds_py1e.parquet"
+    trace = recorded_simulation.trace_of(recorded_traces.load(path), 16 << 10)
+    size = round(0.1 * trace.items)
+    assert size % 4 == 3  # SLRU has four queues
+    file = simulation.write(trace, tmp_path / "trace")
+    assert simulation.simulate("slru", file, size, 1)["held"] == size - 3
 
 
 @pytest.mark.slow
