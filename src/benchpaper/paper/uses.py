@@ -1,7 +1,7 @@
 """Which exhibits the paper's sources name, and where."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 USES = re.compile(
@@ -9,7 +9,7 @@ USES = re.compile(
     r"(?:\[\s*site\s*=\s*([^]]*?)\s*\])?\{([^}]*)\}"
 )
 COMMENT = re.compile(r"(?<!\\)%")
-OPTIONAL = re.compile(r"\\(begin|end)\{whenmeasured\}")
+OPTIONAL = re.compile(r"\\(begin|end)\{whenmeasured\}(?:\{([^}]*)\})?")
 
 
 def uses(paper: Path, declared: Collection[str] = ()) -> Iterator[tuple[str, str, str]]:
@@ -28,3 +28,17 @@ def uses(paper: Path, declared: Collection[str] = ()) -> Iterator[tuple[str, str
                 whole = f"{site}/{name}" if site else name
                 if not optional or whole in declared:
                     yield f"{path.relative_to(paper.parent)}:{number}", macro, whole
+
+
+def printed(lines: Iterable[str], measured: Collection[str]) -> Iterator[str]:
+    """Yield the lines that LaTeX prints, without comments.
+
+    Those in the environment `whenmeasured` of an experiment that is not in `measured` are left out.
+    """
+    left_out = False
+    for line in lines:
+        text = COMMENT.split(line)[0]
+        if edge := OPTIONAL.search(text):
+            left_out = edge[1] == "begin" and edge[2] not in measured
+        elif not left_out:
+            yield text

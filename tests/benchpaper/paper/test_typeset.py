@@ -12,7 +12,7 @@ from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
 from benchpaper.paper import gather as gathering
-from benchpaper.paper import latex
+from benchpaper.paper import latex, uses
 from benchpaper.paper.gather import PaperError
 from benchpaper.paper.latex_styles import STYLES
 from benchpaper.results import OBSERVATIONS
@@ -166,6 +166,12 @@ def test_declared_exhibits_used_as_what_they_are_pass(project, text):
 def test_text_that_needs_results_hides_no_other_mistake(project, text, name):
     with pytest.raises(PaperError, match=name):
         check(project, text)
+
+
+@pytest.mark.parametrize("measured, shown", [([], ["a", "c "]), (["toy/two"], ["a", "b", "c "])])
+def test_lines_that_wait_for_results_are_not_printed_without(measured, shown):
+    text = "a\n\\begin{whenmeasured}{toy/two}\nb\n\\end{whenmeasured}\nc % d"
+    assert list(uses.printed(text.splitlines(), measured)) == shown
 
 
 @pytest.mark.parametrize("text, message", [

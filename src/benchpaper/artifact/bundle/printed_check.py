@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchpaper.analysis import claim_rows, history
@@ -18,7 +18,7 @@ from benchpaper.artifact.bundle import pdf_check
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.exhibit_check import tex_rows
 from benchpaper.core.project import Project
-from benchpaper.paper import claims_tex, latex
+from benchpaper.paper import claims_tex, latex, uses
 from benchpaper.paper.gather import Gathered
 
 CLAIM = re.compile(r"\\claim(mark|verdict|why|written)?\{([^}]*)\}")
@@ -43,7 +43,8 @@ def check(
         return "verdicts and tables were not looked up: there is no pdftotext (poppler-utils)"
     printed = Printed("\f".join(_raw_text(path) for path in pdf_check.pdfs(build)))
     past = history.read(build / history.FILE)
-    claims = list(_claims(project.paper, rows, past))
+    measured = {saved.manifest.experiment for saved in exhibits.values()}
+    claims = list(_claims(_lines(project.paper, measured), rows, past))
     tables = list(_tables(project.paper, build, exhibits))
     for what, text in [*claims, *tables]:
         if not printed.has(squeezed(text)):
@@ -126,11 +127,11 @@ def _short(text: str) -> str:
 
 
 def _claims(
-    paper: Path, rows: Sequence[ClaimRow], past: history.History
+    lines: Iterable[str], rows: Sequence[ClaimRow], past: history.History
 ) -> Iterator[tuple[str, str]]:
     r"""Yield (name, text) of each claim that the paper prints, by \claim or in a table."""
     by_id = {row.id: row for row in rows}
-    for line in _lines(paper):
+    for line in lines:
         for which, name in CLAIM.findall(line):
             if row := by_id.get(name):
                 text = {
@@ -159,11 +160,10 @@ def _tables(
                 yield f'row {number} of table "{name}"', untex(" ".join(cells))
 
 
-def _lines(paper: Path) -> Iterator[str]:
-    """Yield the lines of the paper's sources without comments."""
+def _lines(paper: Path, measured: Collection[str]) -> Iterator[str]:
+    """Yield the lines of the paper's sources that are printed."""
     for path in sorted(paper.rglob("*.tex")):
-        for line in path.read_text().splitlines():
-            yield latex.COMMENT.split(line)[0]
+        yield from uses.printed(path.read_text().splitlines(), measured)
 
 
 def untex(text: str) -> str:
